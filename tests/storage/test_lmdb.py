@@ -18,6 +18,7 @@ import pytest
 import uvloop
 
 from jedlik import __version__
+from jedlik.storage.batch import Batch
 from jedlik.storage.engine import Engine, StorageError, Writes, entry_content
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.checksums import read
@@ -397,6 +398,26 @@ def test_a_journal_that_only_the_committer_can_read_refuses_writes_and_holds_nob
             with pytest.raises(StorageError, match="the journal has a later form"):
                 await asyncio.wait_for(put_twice(engine, {b"key": b"value"}), 60)
         assert committer_of(engine).poll() is None
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+@pytest.mark.parametrize("where", [(CommitsAtOnce, "commit"), (Batch, "add")])
+def test_no_write_waits_behind_one_that_failed_in_an_unknown_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[type, str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError("no room")
+
+    async def scenario(engine: Engine) -> None:
+        await put_twice(engine, {b"key": b"value"})
+        with monkeypatch.context() as failing:
+            failing.setattr(CommitsAtOnce, "takes", lambda *_: True)  # However long the last commit took.
+            failing.setattr(*where, fail)
+            with pytest.raises(StorageError, match="no room"):
+                await asyncio.wait_for(put(engine, {b"key": b"failed"}), 60)
+        await asyncio.wait_for(put(engine, {b"later": b"value"}), 60)
+        assert await everything(engine) == [(b"key", b"value"), (b"later", b"value")]
 
     run(lmdb_durable, tmp_path, scenario)
 

@@ -238,8 +238,8 @@ class LmdbEngine(LmdbReader):
         reads = self._reads_since_batch()
         try:
             batch = read_in(self._environment, self._decide_queue)
-        except StorageError as error:
-            self._refuse_queue(error)
+        except Exception as error:  # Also a MemoryError: others must not wait for ever behind it.
+            self._refuse_queue(storage_error(error))
             return
         if not batch.members:
             self._end_batch(batch)
@@ -377,7 +377,7 @@ class LmdbEngine(LmdbReader):
                 or not at_once.commit(self._environment, committer.pid, batch)
             ):
                 return False
-        except (lmdb.Error, OSError, StorageError) as error:
+        except Exception as error:
             failure = error
             if has_panicked(self._environment):
                 self._reopen()
