@@ -9,7 +9,7 @@ The checksum covers the key, so a value that stands under another key is damage 
 begin with 00, have no header, except the position of the last log entry: an earlier or later version must be able to
 read the format, and the place in the journal is compared with the journal.
 
-XXH3 costs 0.1 us for a value of 200 bytes and 10 us for 1 MB, where CRC-32 costs 0.2 and 140.
+XXH3 costs 0.05 us for a value of 200 bytes and 10 us for 1 MB, where CRC-32 costs 0.13 and 150.
 """
 
 from __future__ import annotations
