@@ -180,8 +180,9 @@ def test_hosted_ci_runs_targets_of_the_makefile_with_every_supported_version() -
 
 
 def test_the_table_of_upgrades_has_this_version() -> None:
-    from jedlik.regions.store_format import FORMAT
+    from jedlik.regions.store_format import FORMAT, SEALED_FORMAT
     from jedlik.storage.lmdb.environment import FORMAT as STORAGE_FORMAT
 
     table = (ROOT / "docs" / "operating" / "upgrades.md").read_text()
-    assert f"\n| {__version__} | {FORMAT} | {STORAGE_FORMAT.decode()} |" in table
+    formats = f"{FORMAT}, or {SEALED_FORMAT} if tables are sealed"
+    assert f"\n| {__version__} | {formats} | {STORAGE_FORMAT.decode()} |" in table
