@@ -196,6 +196,7 @@ def test_who_comes_past_the_tunnel_has_another_address(sites: Sites) -> None:
 
 
 def test_without_the_tunnel_there_is_no_way(sites: Sites) -> None:
+    assert sites.ask(sites.clients, ENDPOINT, "put_item", {"TableName": "Music", "Item": KEY}) == {}
     check(sites.clients.run("ip", "link", "set", "wg0", "down"))
     try:
         assert sites.ask(sites.clients, ENDPOINT, "get_item", GET) == "unreachable"
