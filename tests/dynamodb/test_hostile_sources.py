@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from jedlik.background import job_records
-from jedlik.dynamodb.backups import import_sources, ion_records, open_sources
+from jedlik.dynamodb.backups import import_sources, importing, ion_records, open_sources
 from jedlik.dynamodb.backups.import_sources import LONGEST_REASON, PIECE_BYTES, Line, Malformed
 from jedlik.dynamodb.model.limits import KIB, MIB
 from jedlik.regions.object_places import ObjectPlaces
@@ -199,7 +199,7 @@ def test_an_import_goes_over_empty_lines_step_by_step(
         own.region.places = ObjectPlaces(objects, {})
         monkeypatch.setattr(own.region.places, "bucket_with", lambda name, options: objects)
         monkeypatch.setattr(import_sources, "BLANK_BYTES", 100)
-        monkeypatch.setattr(open_sources, "READ", open_sources.Amount(10, 200))
+        monkeypatch.setattr(importing, "READ", open_sources.Amount(10, 200))
         rows = [b"a", b"b"] if form == "CSV" else [orjson.dumps({"Item": {"p": {"S": "a"}}}), b"{}"]
         header = b"p\n" if form == "CSV" else b""
         objects.kept["object"] = header + rows[0] + b"\n" * 1000 + rows[1] + b"\n" * 1000
