@@ -54,7 +54,7 @@ def messages(server: Server) -> list[str]:
 def listens(server: Server) -> bool:
     try:
         socket.create_connection(("127.0.0.1", server.port)).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # Reset where the port is being closed just now.
         return False
     return True
 

@@ -244,7 +244,7 @@ class PieceRows(Sequence[Row]):
     def _next(self) -> None:
         """Make the rows of the next block."""
         self._first += len(self._block)
-        if self._end >= len(self._body):
+        if self._end + 4 > len(self._body):
             raise DamagedPiece(_CONTRADICTION)
         [rows] = unpack_from("<I", self._body, self._end)
         start = self._end + 4 + 6 * rows
