@@ -601,9 +601,9 @@ def test_less_is_read_at_once_while_others_ask(tmp_path: Path, others_ask: bool)
     async def test(own: Handlers) -> None:
         objects = MemoryObjects()
         objects.kept["part"] = lines(*map(item, range(200)))
-        through = {"part": len(objects.kept["part"])}
+        spans = {"part": (0, len(objects.kept["part"]))}
         description = Description({}, "DYNAMODB_JSON", "NONE")
-        source = Source(objects, description, ["part"], through, Pace(own.region))
+        source = Source(objects, description, ["part"], spans, Pace(own.region))
         first = await source.read(importing.READ)
         own.region.begun += others_ask
         own.region.ended += others_ask

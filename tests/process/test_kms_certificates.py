@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from jedlik import other_kms
+from testing import kms_settings
 from testing.certificates import CLIENT, SERVER, Authority, Pair
 from testing.dynamodb.definitions import create, describe
 from testing.dynamodb.refusals import refusal
@@ -42,14 +43,8 @@ class Site(NamedTuple):
 
 
 def settings(folder: Path, keys: Server, shown: Pair | None) -> Path:
-    file = folder / "jedlik.toml"
     certificate = "" if shown is None else f'tls_cert = "{shown.certificate}"\ntls_key = "{shown.key}"\n'
-    file.write_text(
-        f'[kms]\nendpoint = "https://localhost:{keys.port}"\naccess_key_id = "{keys.access_key}"\n'
-        f'secret_access_key = "{keys.secret_key}"\n{certificate}'
-    )
-    file.chmod(0o600)
-    return file
+    return kms_settings.written(folder, f"https://localhost:{keys.port}", keys, certificate)
 
 
 @pytest.fixture(scope="module")

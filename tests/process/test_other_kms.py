@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from jedlik import other_kms
+from testing import kms_settings
 from testing.dynamodb.definitions import create, describe
 from testing.dynamodb.refusals import refusal
 from testing.identities import policy
@@ -30,16 +31,6 @@ class Two(NamedTuple):
         return self.keys.client("kms")
 
 
-def settings(folder: Path, keys: Server) -> Path:
-    file = folder / "jedlik.toml"
-    file.write_text(
-        f'[kms]\nendpoint = "{keys.url}"\naccess_key_id = "{keys.access_key}"\n'
-        f'secret_access_key = "{keys.secret_key}"\n'
-    )
-    file.chmod(0o600)
-    return file
-
-
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     folder = tmp_path_factory.mktemp("kms")
@@ -50,7 +41,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
         auth="on",
         seal_tables=True,
         workers=2,
-        config=settings(folder, keys),
+        config=kms_settings.written(folder, keys.url, keys),
     )
     yield Two(keys, tables, folder)
     tables.kill()

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jedlik.background.job_records import Job
@@ -79,8 +79,8 @@ class Source:
     description: Description
     names: list[str]
     """Those that are left, the next one last."""
-    through: dict[str, int]
-    """Bytes of all objects up to the end of each, as they are stored."""
+    spans: dict[str, tuple[int, int]]
+    """Where each object begins and ends among the bytes of all, as they are stored."""
     pace: Pace
     place: tuple[str, int] = ("", 0)
     """The object and the record up to which it has been read."""
@@ -96,12 +96,12 @@ class Source:
     @property
     def total(self) -> int:
         """Bytes of all objects, as they are stored."""
-        return max(self.through.values(), default=0)
+        return max((end for _, end in self.spans.values()), default=0)
 
     def read_bytes(self, before: int, lines: Sequence[Line]) -> int:
         """Bytes of the objects, as they are stored, behind lines that have just been read; `before` were read before
         these. At the end of an object it is exact."""
-        end = self.through.get(self.place[0], before)
+        _, end = self.spans.get(self.place[0], (0, before))
         if self.lines is None:
             return end
         if self.description.compression == "NONE":
@@ -145,8 +145,8 @@ class Source:
     async def _open(self, line: int) -> None:
         """Read the current object, and go on behind a record."""
         compression = self.description.compression
-        end = self.through.get(self.place[0], 0)
-        self.counted = _Counted(self.store, max((size for size in self.through.values() if size < end), default=0))
+        begin, _ = self.spans.get(self.place[0], (0, 0))
+        self.counted = _Counted(self.store, begin)
         if self.description.format == "ION":
             self.lines = ion_records.records(self.counted, self.place[0], compression)
         else:
@@ -207,9 +207,11 @@ async def of(region: Region, job: Job, description: Description) -> Source:
     if known is None or known.place != place:
         store = transfers.bucket(region, description.configuration)
         objects = await _objects(store, description.configuration.get("S3KeyPrefix", ""))
-        names = sorted((name for name in objects if name > place[0]), reverse=True)
-        through = dict(zip(sorted(objects), accumulate(objects[name] for name in sorted(objects)), strict=True))
-        known = Source(store, description, names, through, Pace(region), place)
+        ordered = sorted(objects)
+        bounds = accumulate((objects[name] for name in ordered), initial=0)
+        spans = dict(zip(ordered, pairwise(bounds), strict=True))
+        names = [name for name in reversed(ordered) if name > place[0]]
+        known = Source(store, description, names, spans, Pace(region), place)
         if place[0]:
             await known._open(place[1])
     return known
